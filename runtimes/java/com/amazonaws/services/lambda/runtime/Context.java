@@ -1,0 +1,34 @@
+// Declares what function packages are compiled against; see lambent.runtime.Main for who implements it.
+package com.amazonaws.services.lambda.runtime;
+
+public interface Context {
+    String getAwsRequestId();
+
+    String getLogGroupName();
+
+    String getLogStreamName();
+
+    String getFunctionName();
+
+    String getFunctionVersion();
+
+    String getInvokedFunctionArn();
+
+    CognitoIdentity getIdentity();
+
+    ClientContext getClientContext();
+
+    int getRemainingTimeInMillis();
+
+    int getMemoryLimitInMB();
+
+    LambdaLogger getLogger();
+
+    default String getTenantId() {
+        return null;
+    }
+
+    default String getXrayTraceId() {
+        return null;
+    }
+}

@@ -1,0 +1,6 @@
+// Declares what function packages are compiled against; see lambent.runtime.Main for who implements it.
+package com.amazonaws.services.lambda.runtime;
+
+public interface RequestHandler<I, O> {
+    O handleRequest(I input, Context context);
+}

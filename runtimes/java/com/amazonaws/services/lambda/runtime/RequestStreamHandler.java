@@ -1,0 +1,10 @@
+// Declares what function packages are compiled against; see lambent.runtime.Main for who implements it.
+package com.amazonaws.services.lambda.runtime;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+
+public interface RequestStreamHandler {
+    void handleRequest(InputStream input, OutputStream output, Context context) throws IOException;
+}
