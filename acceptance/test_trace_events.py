@@ -200,6 +200,40 @@ def test_a_schedules_execution_is_followed_to_its_function(node, make):
     assert shapes(hops(node, way[0]["id"], 3)) == shapes(way)
 
 
+def test_a_fire_that_its_target_refuses_is_given_up_with_the_reason(node):
+    client, name, nowhere = node.client("scheduler"), fresh_name("s"), fresh_name("gone")
+    queue = Queue(node)
+    moment = (datetime.now(UTC) + timedelta(seconds=2)).replace(microsecond=0)
+    target = {"Arn": arn("lambda", f"function:{nowhere}"), "RoleArn": ROLE, "DeadLetterConfig": {"Arn": queue.arn}}
+    client.create_schedule(
+        Name=name,
+        ScheduleExpression=f"at({moment:%Y-%m-%dT%H:%M:%S})",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        ActionAfterCompletion="DELETE",
+        Target=target,
+    )
+    letter = queue.take()
+    way = hops(node, letter["MessageId"], 4)
+    assert shapes(way)[:2] == [("accept", name), ("give-up", name)]
+    assert (way[1]["target"], way[1]["outcome"]) == (target["Arn"], "refused") and way[1]["note"]
+
+
+def test_a_message_that_is_received_too_often_is_given_up_to_the_dead_letter_queue(node):
+    dead = Queue(node)
+    policy = json.dumps({"deadLetterTargetArn": dead.arn, "maxReceiveCount": 2})
+    queue = Queue(node, RedrivePolicy=policy, VisibilityTimeout="0")
+    sent = queue.sqs.send_message(QueueUrl=queue.url, MessageBody="poison")["MessageId"]
+    for _ in range(2):
+        queue.take()
+    assert "Messages" not in queue.sqs.receive_message(QueueUrl=queue.url)
+    assert dead.take()["MessageId"] == sent
+    way = hops(node, sent, 5)
+    stations = [("accept", queue.name), ("deliver", queue.name), ("deliver", queue.name), ("give-up", queue.name)]
+    assert shapes(way) == [*stations, ("deliver", dead.name)]
+    assert (way[3]["target"], way[3]["outcome"]) == (dead.arn, "error")
+    assert way[3]["note"] == "received 2 times; its queue's maxReceiveCount is 2"
+
+
 def test_waits_for_a_target_and_its_end_tell_their_reasons():
     options = ["--faults", "--trace-payloads", "64"]
     allowed = ["a target can't take an event", "an event can't reach a target"]

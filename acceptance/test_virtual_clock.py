@@ -171,3 +171,44 @@ def test_a_functions_throttling_is_told_of_when_it_begins_and_when_it_has_ended(
     assert ended["began"] <= ended["lastThrottled"]
     events.remove_targets(Rule=name, Ids=["t"])
     events.delete_rule(Name=name)
+
+
+def test_how_many_environments_a_version_has_is_an_event_when_it_changes(virtual, make):
+    function = make("import time\ndef handler(e, c):\n    time.sleep(e)\n")
+    events, sqs = virtual.client("events"), virtual.client("sqs")
+    name = fresh_name("scaled")
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    pattern = {"source": ["lambent"], "detail-type": ["Lambda Function Scaled"], "resources": [function.arn]}
+    events.put_rule(Name=name, EventPattern=json.dumps(pattern))
+    events.put_targets(Rule=name, Targets=[{"Id": "q", "Arn": arn}])
+    told = []
+
+    def scaled():
+        for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            detail = json.loads(message["Body"])["detail"]
+            assert (detail["functionName"], detail["version"]) == (function.name, "$LATEST")
+            told.append((detail["environmentsBefore"], detail["environments"]))
+        # In the order in which they happened, whichever came first.
+        return sorted(told, key=lambda change: change[1] == 0)
+
+    try:
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(lambda _: function(1), range(3)))
+        advance(virtual, "20s")
+        wait_until(lambda: scaled() == [(0, 3)], 20, "the beginning")
+        advance(virtual, "20s")
+        function(0)
+        advance(virtual, "20s")
+        assert scaled() == [(0, 3)], "no change is no news"
+        function.delete()
+        advance(virtual, "20s")
+        wait_until(lambda: scaled() == [(0, 3), (3, 0)], 20, "the end")
+    finally:
+        events.remove_targets(Rule=name, Ids=["q"])
+        events.delete_rule(Name=name)
+        sqs.delete_queue(QueueUrl=url)

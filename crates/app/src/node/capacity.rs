@@ -108,6 +108,7 @@ impl CapacityReport {
         json!({
             "function": name,
             "inUse": row.used.as_ref().map_or(0, |used| used.in_use),
+            "environments": row.used.as_ref().map_or(0, |used| used.environments.values().sum::<u32>()),
             "reserved": record.as_ref().and_then(|record| record.reserved_concurrency),
             "provisioned": provisioned,
             "lastHour": last_hour(&row.hour),

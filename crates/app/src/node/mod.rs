@@ -33,6 +33,7 @@ mod notifications;
 mod operations;
 mod outgoing;
 mod patience;
+mod scaling;
 mod signing;
 mod start;
 mod system;

@@ -51,6 +51,7 @@ use super::notifications::{self, Notifications};
 use super::operations::Inner;
 use super::outgoing::{Outgoing, Reach};
 use super::patience::Patient;
+use super::scaling::Scaling;
 use super::system::{SystemClock, SystemEntropy, SystemHost};
 use super::testing::Testing;
 use super::told::Told;
@@ -211,6 +212,11 @@ pub async fn start(options: &Options) -> Result<Node, Failure> {
         clock: clock.clone(),
         account_concurrency: options.account_concurrency,
     };
+    let scaling = Scaling {
+        capacity: executor.clone() as Arc<dyn Capacity>,
+        changes: announcements.clone(),
+        clock: clock.clone(),
+    };
     let operations = Arc::new(Inner::default());
     let outgoing: Arc<dyn HttpSink> = Arc::new(Outgoing::new(reach_of(options)));
     let events = Arc::new(Events::new(lambent_events::Deps {
@@ -262,6 +268,7 @@ pub async fn start(options: &Options) -> Result<Node, Failure> {
     let _ = operations.0.set(Arc::downgrade(&front));
 
     let mut workers = workers(&executor, &functions, &logs, &code, &store, runtimes);
+    workers.push(tokio::spawn(scaling.run()));
     if let Some(collector) = collector.clone() {
         workers.push(tokio::spawn(async move { collector.run(&Outgoing::new(Reach::Anywhere)).await }));
     }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +52,7 @@ pub struct CapacityUse {
 /// What one function of one account in one region uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FunctionUse {
+    pub arn: String,
     pub account: AccountId,
     pub region: Region,
     pub name: String,
@@ -62,6 +64,8 @@ pub struct FunctionUse {
     pub reserved: Option<u32>,
     /// By version: environments wanted, initialised, and running a call.
     pub provisioned: Vec<(Version, u32, u32, u32)>,
+    /// By version: its environments, those on their way among them. None where there are none.
+    pub environments: BTreeMap<Version, u32>,
     pub throttled: Option<Throttling>,
 }
 

@@ -22,6 +22,7 @@ pub enum ChangeKind {
     FunctionDeleted,
     FunctionThrottled,
     FunctionThrottlingEnded,
+    FunctionScaled,
 }
 
 impl ChangeKind {
@@ -33,6 +34,7 @@ impl ChangeKind {
             Self::FunctionDeleted => "Lambda Function Deleted",
             Self::FunctionThrottled => "Lambda Function Throttled",
             Self::FunctionThrottlingEnded => "Lambda Function Throttling Ended",
+            Self::FunctionScaled => "Lambda Function Scaled",
         }
     }
 }

@@ -5,9 +5,10 @@
 //! - they are made a few at a time, so that the first is usable as soon as one can be;
 //! - what can't be made is tried again later, and never in a loop.
 
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use lambent_core::ids::{AccountId, Region, Version};
+use lambent_core::ids::{AccountId, Region};
 use lambent_core::ports::{CapacityUse, FunctionUse, Provisioned};
 use lambent_core::time::Timestamp;
 
@@ -132,6 +133,7 @@ impl Plan {
         for (arn, line) in self.ledger.functions() {
             let (account, region) = line.place.clone();
             functions.push(FunctionUse {
+                arn: arn.to_string(),
                 account,
                 region,
                 name: name_of(arn).to_owned(),
@@ -139,18 +141,35 @@ impl Plan {
                 in_use_unreserved: line.in_use_unreserved,
                 reserved: line.reserved,
                 provisioned: Vec::new(),
+                environments: BTreeMap::new(),
                 throttled: line.throttled.clone(),
             });
         }
-        for (key, pool) in self.pools.iter().filter(|(_, pool)| pool.target > 0) {
-            let Some((region, account)) = place_of(&key.function_arn) else { continue };
-            let busy = pool.busy_of(Kind::Provisioned) + pool.busy_of(Kind::Leaving);
-            let counts = (key.version, pool.target, self.provisioned(key).ready, busy as u32);
-            let name = name_of(&key.function_arn);
-            let is_own = |f: &&mut FunctionUse| f.name == name && f.account == account && f.region == region;
-            match functions.iter_mut().find(is_own) {
-                Some(function) => function.provisioned.push(counts),
-                None => functions.push(uncalled(account, region, name, counts)),
+        let mut places: HashMap<String, usize> =
+            functions.iter().enumerate().map(|(at, f)| (f.arn.clone(), at)).collect();
+        for (key, pool) in self.pools.iter().filter(|(_, pool)| pool.target > 0 || pool.member_count() > 0) {
+            let at = match places.get(&*key.function_arn) {
+                Some(at) => *at,
+                None => {
+                    let Some(function) = uncalled(&key.function_arn) else { continue };
+                    places.insert(function.arn.clone(), functions.len());
+                    functions.push(function);
+                    functions.len() - 1
+                }
+            };
+            let function = &mut functions[at];
+            if pool.target > 0 {
+                let busy = pool.busy_of(Kind::Provisioned) + pool.busy_of(Kind::Leaving);
+                function.provisioned.push((
+                    key.version,
+                    pool.target,
+                    self.provisioned(key).ready,
+                    busy as u32,
+                ));
+            }
+            if pool.member_count() > 0 {
+                // A version that was changed has environments of more than one revision for a while.
+                *function.environments.entry(key.version).or_default() += pool.member_count() as u32;
             }
         }
         functions.sort_by(|a, b| (&a.account, &a.region, &a.name).cmp(&(&b.account, &b.region, &b.name)));
@@ -229,18 +248,21 @@ impl Plan {
     }
 }
 
-/// A function with provisioned concurrency that nobody has called yet.
-fn uncalled(account: AccountId, region: Region, name: &str, counts: (Version, u32, u32, u32)) -> FunctionUse {
-    FunctionUse {
+/// A function that nobody has called yet.
+fn uncalled(function_arn: &str) -> Option<FunctionUse> {
+    let (region, account) = place_of(function_arn)?;
+    Some(FunctionUse {
+        arn: function_arn.to_owned(),
         account,
         region,
-        name: name.to_owned(),
+        name: name_of(function_arn).to_owned(),
         in_use: 0,
         in_use_unreserved: 0,
         reserved: None,
-        provisioned: vec![counts],
+        provisioned: Vec::new(),
+        environments: BTreeMap::new(),
         throttled: None,
-    }
+    })
 }
 
 /// Region and account of a function's ARN.

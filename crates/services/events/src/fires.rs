@@ -127,6 +127,8 @@ impl Events {
             | Err(_) => Err(Refusal::NotFound.into()),
         };
         if let Err(failure) = handed_over {
+            let ends = (arn.as_str(), target.arn.as_str());
+            self.tell_fire_given_up((account, region), ends, &execution_id, &failure, deliveries);
             let letter = self.give_up(origin, letters, &input, &failure);
             let letter = letter.map(|letter| Parcel { event_id: execution_id, ..letter });
             deliveries.commands.extend(letter.map(|letter| self.post(&letter)));

@@ -104,6 +104,24 @@ impl Events {
         out.hops.push(Hop { parent: Some(parent.to_owned()), target: Some(target_arn.to_owned()), ..hop });
     }
 
+    /// A fire's target never gets it.
+    pub(crate) fn tell_fire_given_up(
+        &self,
+        (account, region): (&AccountId, &Region),
+        (source_arn, target_arn): (&str, &str),
+        id: &str,
+        failure: &Failure,
+        out: &mut Outgoing,
+    ) {
+        let hop = self.hop(account, region, HopKind::GiveUp, source_arn, id);
+        out.hops.push(Hop {
+            outcome: HopOutcome::Refused,
+            target: Some(target_arn.to_owned()),
+            note: Some(failure.message.clone()),
+            ..hop
+        });
+    }
+
     /// A target has a parcel, as a message of this name.
     pub(crate) fn tell_arrived(&self, parcel: &Parcel, message: &str) {
         let source = parcel.origin.source_arn();

@@ -1,8 +1,8 @@
 //! The hops of messages that clients send and receive. What neighbours send and take is told by them.
 
-use lambent_core::ports::{Hop, HopKind, trace_root};
+use lambent_core::ports::{Hop, HopKind, HopOutcome, trace_root};
 use lambent_core::time::Timestamp;
-use lambent_store::queues::{Message, QueueRecord, Sent};
+use lambent_store::queues::{Message, QueueRecord, Redriven, Sent};
 use lambent_wire::Caller;
 
 use crate::Queues;
@@ -47,6 +47,24 @@ impl Queues {
                     "receive {}, {} after it was sent",
                     message.receives,
                     since(message, hop.at)
+                )),
+                ..hop
+            });
+        }
+    }
+
+    /// These went to the dead-letter queue instead.
+    pub(crate) fn tell_redriven(&self, record: &QueueRecord, messages: &[Redriven]) {
+        let Some(redrive) = &record.settings.redrive else { return };
+        let (arn, owner) = (record.key.arn(), (&record.key.account, &record.key.region));
+        for Redriven { id, receives } in messages {
+            let hop = Hop::new(owner, HopKind::GiveUp, &arn, id.as_str(), self.clock.now());
+            self.traces.hop(Hop {
+                outcome: HopOutcome::Error,
+                target: Some(redrive.target_arn.clone()),
+                note: Some(format!(
+                    "received {receives} times; its queue's maxReceiveCount is {}",
+                    redrive.receives_max
                 )),
                 ..hop
             });

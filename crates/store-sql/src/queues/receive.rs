@@ -234,7 +234,7 @@ fn hand_out(
         let number = journal.arrive(db, &state, new)?;
         db.prepare_cached("UPDATE contents SET source = ?2 WHERE number = ?1")?
             .execute(params![number, redrive.source])?;
-        received.redriven += 1;
+        received.redriven.push(Redriven { id: rows::id(db, number)?, receives: state.receives });
         return Ok(false);
     }
     if state.receives == 0 {

@@ -83,6 +83,12 @@ pub(super) fn message(db: &Connection, state: &State) -> rusqlite::Result<Messag
     })
 }
 
+pub(super) fn id(db: &Connection, number: u64) -> rusqlite::Result<MessageId> {
+    let mut statement = db.prepare_cached("SELECT id FROM contents WHERE number = ?1")?;
+    let text: String = statement.query_row([number], |row| row.get(0))?;
+    super::id(MessageId::new(&text))
+}
+
 pub(super) fn delete(db: &Connection, number: u64) -> rusqlite::Result<()> {
     db.prepare_cached("DELETE FROM messages WHERE number = ?1")?.execute([number])?;
     db.prepare_cached("DELETE FROM contents WHERE number = ?1")?.execute([number])?;

@@ -300,8 +300,8 @@ impl State {
             if asked.is_fifo {
                 row.sent = asked.now;
             }
+            received.redriven.push(Redriven { id: row.id.clone(), receives: row.receives });
             self.arrive(row, asked.now);
-            received.redriven += 1;
             return false;
         }
         row.visible = asked.visible_again;

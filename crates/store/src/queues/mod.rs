@@ -135,11 +135,18 @@ pub struct RedriveTo {
 pub struct Received {
     pub messages: Vec<Message>,
     /// Messages that went to the dead-letter queue.
-    pub redriven: usize,
+    pub redriven: Vec<Redriven>,
     /// As many are in flight as may be.
     pub is_full: bool,
     /// Without messages: when the next may become visible, if none comes or is given back before.
     pub next: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redriven {
+    pub id: MessageId,
+    /// See [`Message::receives`].
+    pub receives: u64,
 }
 
 /// What became of the removal of one message.

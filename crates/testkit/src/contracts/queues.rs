@@ -241,7 +241,7 @@ fn an_unread_message_was_not_received(store: &dyn QueueStore) {
     for now in [0, 100, 200] {
         let received = receive(store, Receive { redrive: redrive(), ..asked(STANDARD, now) });
         let found = &received.messages[0];
-        assert_eq!((found.receives, found.first_received, received.redriven), (1, at(now), 0));
+        assert_eq!((found.receives, found.first_received, received.redriven.len()), (1, at(now), 0));
         let receipt = found.receipt;
         assert_eq!(unread(STANDARD, now, vec![receipt], now + 50), [Change::Done]);
         assert_eq!(unread(STANDARD, now, vec![receipt], now), [Change::NotInFlight], "it is not in flight");
@@ -287,9 +287,10 @@ fn a_message_is_redriven(store: &dyn QueueStore) {
     };
     assert_eq!(ids(&receive(store, to_dead(5))), [id(1).as_str()]);
     let second = receive(store, to_dead(6));
-    assert_eq!((ids(&second), second.redriven), (vec![id(2).as_str()], 0));
+    assert_eq!((ids(&second), second.redriven.len()), (vec![id(2).as_str()], 0));
     let third = receive(store, Receive { limit: 10, ..to_dead(7) });
-    assert_eq!((ids(&third).len(), third.redriven), (0, 2));
+    let redriven = [1, 2].map(|message| Redriven { id: id(message), receives: 1 });
+    assert_eq!((ids(&third).len(), third.redriven.as_slice()), (0, redriven.as_slice()));
     let dead = receive(store, asked(DEAD, 8));
     assert_eq!(ids(&dead), [id(1).as_str(), id(2).as_str()]);
     let got = &dead.messages[0];

@@ -33,6 +33,7 @@ pub fn text(
     page.cold_starts(sums);
     page.throttles(sums);
     page.in_use(capacity);
+    page.environments(capacity);
     page.provisioned(capacity);
     page.places(capacity, places);
     page.traces(hops_left_out);
@@ -293,6 +294,23 @@ impl Page {
                 ("function", function.name.as_str()),
             ];
             self.value(name, &labels, function.in_use);
+        }
+    }
+
+    fn environments(&mut self, capacity: &CapacityUse) {
+        let name = "lambent_environments";
+        self.head(name, "gauge", "Environments of a version, busy or not, those on their way among them.");
+        for function in &capacity.functions {
+            for (version, count) in &function.environments {
+                let version = version.to_string();
+                let labels = [
+                    ("account", function.account.as_str()),
+                    ("region", function.region.as_str()),
+                    ("function", function.name.as_str()),
+                    ("version", version.as_str()),
+                ];
+                self.value(name, &labels, count);
+            }
         }
     }
 

@@ -53,6 +53,7 @@ fn every_number_that_the_reference_names_is_there() {
     }
     let (account, region) = (spec("f").account, spec("f").region);
     let used = FunctionUse {
+        arn: "arn:aws:lambda:us-east-1:000000000000:function:f".into(),
         account: account.clone(),
         region: region.clone(),
         name: "f".into(),
@@ -60,6 +61,7 @@ fn every_number_that_the_reference_names_is_there() {
         in_use_unreserved: 2,
         reserved: None,
         provisioned: vec![(Version::Published(1), 4, 4, 1)],
+        environments: [(Version::Latest, 5), (Version::Published(1), 4)].into(),
         throttled: None,
     };
     let places = [Place { account, region, claimed: 4 }];
@@ -131,6 +133,8 @@ fn every_number_that_the_reference_names_is_there() {
         format!("lambent_provisioned_concurrency_invocations_total{version}}} 1"),
         format!("lambent_provisioned_concurrency_spillover_invocations_total{version}}} 1"),
         format!("lambent_provisioned_concurrency_utilization{version}}} 0.25"),
+        format!("lambent_environments{version}}} 4"),
+        format!("lambent_environments{of},version=\"$LATEST\"}} 5"),
         "lambent_concurrent_executions{account=\"000000000000\",region=\"us-east-1\",function=\"f\"} 3"
             .into(),
         "lambent_unreserved_concurrent_executions{account=\"000000000000\",region=\"us-east-1\"} 2".into(),
@@ -140,7 +144,7 @@ fn every_number_that_the_reference_names_is_there() {
     }
     let heads = page.lines().filter(|line| line.starts_with("# TYPE ")).count();
     assert!(!page.contains("gone"));
-    assert_eq!(heads, 33, "{page}");
+    assert_eq!(heads, 34, "{page}");
 }
 
 #[test]

@@ -197,8 +197,9 @@ async fn once(
         let redrive = redrive(queues, record);
         let dead_letters = redrive.as_ref().map(|redrive| redrive.shelf);
         let received = receive(queues, record, taking, redrive, now).await?;
-        if let Some(shelf) = dead_letters.filter(|_| received.redriven > 0) {
-            queues.waiters.wake(shelf, received.redriven);
+        if let Some(shelf) = dead_letters.filter(|_| !received.redriven.is_empty()) {
+            queues.waiters.wake(shelf, received.redriven.len());
+            queues.tell_redriven(record, &received.redriven);
         }
         if received.is_full && !waits && record.settings.fifo.is_none() {
             return Err(Failure::new(
@@ -207,7 +208,7 @@ async fn once(
             ));
         }
         // A look that only got rid of messages was cut short: others may stand behind them.
-        if received.messages.is_empty() && received.redriven >= lambent_store::queues::REAP_MAX {
+        if received.messages.is_empty() && received.redriven.len() >= lambent_store::queues::REAP_MAX {
             continue;
         }
         // They come back while others may still wait: one of those has to know when.
