@@ -189,6 +189,8 @@ pub enum Order {
     },
     /// From the node: make a socket in the sandbox's network and hand it over.
     Socket,
+    /// From the node: make the process ahead that is to become the first program. Not answered.
+    Prefork,
     /// Stop every process, where no cgroup can.
     Freeze,
     Thaw,

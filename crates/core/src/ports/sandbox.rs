@@ -80,6 +80,9 @@ pub trait Cell: Send {
         None
     }
 
+    /// It will wait for a while: whatever of [`Cell::start`] can be done ahead, is. Of no use ahead of [`Cell::boot`].
+    fn prefork(&self) {}
+
     /// Writes the limits, places the mounts, starts the program.
     fn start(self: Box<Self>, job: Assignment) -> BoxFuture<'static, Result<Running, SandboxError>>;
 

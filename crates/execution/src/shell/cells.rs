@@ -298,7 +298,10 @@ impl Cells {
     async fn restock(&self, kind: Kind) {
         let made = match kind.booted {
             Some(booted) => self.boot(booted, kind.shape).await.map(Item::Booted),
-            None => self.make(kind.shape).await.map(Item::Bare),
+            None => self.make(kind.shape).await.map(|cell| {
+                cell.prefork();
+                Item::Bare(cell)
+            }),
         };
         let cost = made.as_ref().ok().and_then(Item::memory_bytes);
         let now = self.clock.now();

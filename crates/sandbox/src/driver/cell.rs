@@ -24,7 +24,7 @@ use crate::cgroup::{self, Group};
 use crate::config::Isolation;
 use crate::egress;
 use crate::kernel;
-use crate::protocol::{Brings, Doing, Event, Failure, Job, Request, SandboxId};
+use crate::protocol::{Brings, Doing, Event, Failure, Job, Order, Request, SandboxId};
 use crate::{socket, spawner};
 
 /// A claim on a sandbox: dropping it removes the sandbox.
@@ -186,6 +186,11 @@ impl CellPort for Cell {
 
     fn is_alive(&self) -> bool {
         !self.lease.link.is_gone() && !socket::is_hung_up(&self.socket)
+    }
+
+    fn prefork(&self) {
+        // Who does not hear of it has ended, and is found out when it is wanted.
+        let _ = socket::send(&self.socket, &Order::Prefork, &[]);
     }
 
     fn start(self: Box<Self>, job: Assignment) -> BoxFuture<'static, Result<Running, SandboxError>> {

@@ -4,13 +4,14 @@
 //! when it ends, the kernel ends everything else. It has privileges over its own namespaces and nowhere else, runs
 //! no code of the customer's, and passes none of its privileges on.
 //!
-//! `root` makes the file tree, `program` turns a copy of this process into the program, `landlock` confines what it
-//! may write to; `copy` takes in a program that came about another way, and `zygote` makes what it is a copy of. At [`crate::Isolation::Process`] there are no namespaces: then this process only keeps watch, and
+//! `root` makes the file tree, `program` turns a copy of this process into the program, `preforked`
+//! does so ahead of need, and `landlock` confines what it may write to; `copy` takes in a program that came about another way, and `zygote` makes what it is a copy of. At [`crate::Isolation::Process`] there are no namespaces: then this process only keeps watch, and
 //! `family` finds the program's descendants.
 
 mod copy;
 mod family;
 mod landlock;
+mod preforked;
 mod program;
 mod programs;
 mod root;
@@ -26,6 +27,7 @@ use rustix::process::{Signal, WaitOptions};
 use crate::kernel;
 use crate::protocol::{Doing, Event, Failure, How, Job, Order};
 use crate::socket;
+use preforked::Preforked;
 use programs::{FIRST, Programs};
 
 /// What the process is born with.
@@ -120,6 +122,8 @@ struct Init<'a> {
     children: OwnedFd,
     inheritance: &'a Inheritance<'a>,
     programs: Programs,
+    /// What becomes the first program, unless that comes about another way.
+    preforked: Option<Preforked>,
     /// Where a program waits that has not been told its function and can't enter its folder by itself.
     waits_in: Option<PathBuf>,
 }
@@ -128,7 +132,15 @@ impl<'a> Init<'a> {
     fn new(socket: OwnedFd, lifeline: OwnedFd, inheritance: &'a Inheritance<'a>) -> io::Result<Self> {
         let children = kernel::signal_descriptor(&[libc::SIGCHLD, libc::SIGTERM])?;
         socket::send(&socket, &Event::Ready, &[])?;
-        Ok(Self { socket, lifeline, children, inheritance, programs: Programs::default(), waits_in: None })
+        Ok(Self {
+            socket,
+            lifeline,
+            children,
+            inheritance,
+            programs: Programs::default(),
+            preforked: None,
+            waits_in: None,
+        })
     }
 
     fn run(mut self) -> i32 {
@@ -210,6 +222,11 @@ impl<'a> Init<'a> {
                     socket::send(&self.socket, &Event::Socket { failure: Some(failure) }, &[])?;
                 }
             },
+            Order::Prefork if self.has_namespaces() && self.preforked.is_none() => {
+                // Without it a start takes longer, and says itself what is wrong.
+                self.preforked = Preforked::make(self.inheritance.filter).ok();
+            }
+            Order::Prefork => {}
             Order::Freeze => self.signal_all(Signal::STOP),
             Order::Thaw => self.signal_all(Signal::CONT),
         }
@@ -241,6 +258,12 @@ impl<'a> Init<'a> {
             }
         }
         let outlets = program::Outlets { output, frames: Some(frames), handover };
+        // One that waits for its function shares a folder with init, and a copy is made elsewhere.
+        if (job.brings.handover || job.brings.copy)
+            && let Some(preforked) = self.preforked.take()
+        {
+            preforked.dismiss();
+        }
         if job.argv.is_empty() {
             self.programs.held = Some(outlets);
             return Ok(None);
@@ -275,7 +298,11 @@ impl<'a> Init<'a> {
     }
 
     fn launch(&mut self, number: u64, job: &Job, outlets: program::Outlets) -> Result<(), Failure> {
-        let pid = program::start(job, outlets, self.has_namespaces(), self.inheritance.filter)?;
+        let preforked = if number == FIRST { self.preforked.take() } else { None };
+        let pid = match preforked.and_then(|preforked| preforked.start(job, &outlets)) {
+            Some(started) => started?,
+            None => program::start(job, outlets, self.has_namespaces(), self.inheritance.filter)?,
+        };
         self.programs.started(number, pid);
         Ok(())
     }

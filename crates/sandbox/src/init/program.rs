@@ -1,8 +1,10 @@
 //! From a copy of init to the program: everything that it must not have is given up, in an order in which each step
 //! is still allowed, and then its own code begins.
 
+use std::convert::Infallible;
 use std::ffi::CString;
 use std::io::{self, Read as _};
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
@@ -15,6 +17,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid, UnshareFlags};
 use super::landlock;
 use crate::kernel::{self, Cloned, Forked};
 use crate::protocol::{Doing, Failure, Job};
+use crate::socket;
 use crate::users::{PROGRAM_GID, PROGRAM_UID};
 
 /// The pipes between the node and the program.
@@ -32,18 +35,49 @@ const FRAMES_FD: i32 = 3;
 /// Descriptors that the program gets have lower numbers; ours are moved above.
 const OUT_OF_THE_WAY: i32 = 16;
 
-/// Steps of the way to the program, as they are told when one fails.
-const STEPS: [&str; 7] = [
-    "mark it for the out-of-memory killer",
-    "arrange its descriptors",
-    "give up privileges",
-    "enter the working folder",
-    "confine what it may write to",
-    "install the system call filter",
-    "execute",
-];
-const EXECUTE: u8 = 6;
-const WORKING_FOLDER: u8 = 3;
+/// A step of the way to the program.
+#[derive(Clone, Copy)]
+enum Step {
+    ExpectTheKiller,
+    GiveUpPrivileges,
+    FilterCalls,
+    ArrangeDescriptors,
+    EnterFolder,
+    ConfineWrites,
+    Execute,
+}
+
+impl Step {
+    /// By their numbers, as they are told when one fails.
+    const ALL: [(Self, &str); 7] = [
+        (Self::ExpectTheKiller, "mark it for the out-of-memory killer"),
+        (Self::GiveUpPrivileges, "give up privileges"),
+        (Self::FilterCalls, "install the system call filter"),
+        (Self::ArrangeDescriptors, "arrange its descriptors"),
+        (Self::EnterFolder, "enter the working folder"),
+        (Self::ConfineWrites, "confine what it may write to"),
+        (Self::Execute, "execute"),
+    ];
+}
+
+type Failed = (Step, io::Error);
+
+/// What a step that failed tells, and [`failure`] reads.
+fn told((step, error): &Failed) -> Vec<u8> {
+    let mut told = vec![*step as u8];
+    told.extend(error.raw_os_error().unwrap_or(libc::EIO).to_ne_bytes());
+    told
+}
+
+pub fn failure(told: &[u8], job: &Job) -> Failure {
+    let (number, errno) = told.split_first().unwrap_or((&u8::MAX, &[]));
+    let error = io::Error::from_raw_os_error(errno.try_into().map_or(libc::EIO, i32::from_ne_bytes));
+    let (step, what) =
+        Step::ALL.get(usize::from(*number)).map_or((None, "start"), |(step, what)| (Some(*step), *what));
+    let of_program = matches!(step, Some(Step::Execute | Step::EnterFolder));
+    let program = of_program.then(|| job.argv.first().cloned().unwrap_or_default());
+    Failure { program, ..Failure::new(what, &error) }
+}
 
 /// Starts the program. When this succeeds, the program's own code has begun.
 pub fn start(
@@ -52,23 +86,15 @@ pub fn start(
     confined: bool,
     filter: &[libc::sock_filter],
 ) -> Result<Pid, Failure> {
-    let name = job.argv.first().cloned().unwrap_or_default();
-    let argv =
-        kernel::c_strings(job.argv.iter().cloned()).map_err(|error| Failure::of_program(&name, &error))?;
-    let env = kernel::c_strings(job.env.iter().map(|(key, value)| format!("{key}={value}")))
-        .map_err(|error| Failure::of_program(&name, &error))?;
+    let words = Words::of(job)
+        .map_err(|error| Failure::of_program(job.argv.first().map_or("", String::as_str), &error))?;
     let (read, report) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).doing("make a pipe")?;
     match family_member(outlets.handover.is_some()).doing("start a process")? {
         Forked::Parent(pid) => {
             drop(report);
             let mut told = Vec::new();
             std::fs::File::from(read).read_to_end(&mut told).doing("wait for the program")?;
-            let [step, errno @ ..] = told.as_slice() else { return Ok(pid) };
-            let error = io::Error::from_raw_os_error(errno.try_into().map_or(libc::EIO, i32::from_ne_bytes));
-            let of_program = matches!(*step, EXECUTE | WORKING_FOLDER);
-            let program = of_program.then_some(name);
-            let what = STEPS.get(usize::from(*step)).copied().unwrap_or("start");
-            Err(Failure { program, ..Failure::new(what, &error) })
+            if told.is_empty() { Ok(pid) } else { Err(failure(&told, job)) }
         }
         Forked::Child => {
             // Moved, so that the descriptors that the program gets don't overwrite it; it closes when the program's
@@ -76,14 +102,39 @@ pub fn start(
             let Ok(report) = rustix::io::fcntl_dupfd_cloexec(&report, OUT_OF_THE_WAY) else {
                 std::process::exit(127)
             };
-            let way = Way { job, argv: &argv, env: &env, confined, filter };
-            let (step, error) = way.go(&outlets, &report);
-            let mut told = vec![step];
-            told.extend(error.raw_os_error().unwrap_or(libc::EIO).to_ne_bytes());
-            let _ = rustix::io::write(&report, &told);
+            let Err(failed) = become_anyone(confined, filter)
+                .and_then(|()| become_program(job, &words, &outlets, &report, confined));
+            let _ = rustix::io::write(&report, &told(&failed));
             std::process::exit(127)
         }
     }
+}
+
+/// A process that is made ahead: it goes as far as it can, and the rest of the way with the job that comes over `line`.
+pub fn wait_for_job(line: OwnedFd, filter: &[libc::sock_filter]) -> ! {
+    let Ok(line) = rustix::io::fcntl_dupfd_cloexec(&line, OUT_OF_THE_WAY) else { std::process::exit(127) };
+    let own = line.as_raw_fd() as u32;
+    let closed = kernel::close_range(3, own - 1).and_then(|()| kernel::close_range(own + 1, u32::MAX));
+    let ready = closed.map_err(|error| (Step::ArrangeDescriptors, error));
+    let went = ready.and_then(|()| become_anyone(true, filter)).and_then(|()| take_job(&line));
+    if let Err(failed) = went {
+        let _ = socket::send_text(&line, &told(&failed), &[]);
+    }
+    std::process::exit(127)
+}
+
+/// Only comes back with a failure, or when nothing is to be done any more.
+fn take_job(line: &OwnedFd) -> Result<(), Failed> {
+    let of_start = |error| (Step::ArrangeDescriptors, error);
+    let Some(packet) = socket::receive(line).map_err(of_start)? else { return Ok(()) };
+    let job: Job = packet.message().map_err(of_start)?;
+    let mut descriptors = packet.descriptors.into_iter();
+    let missing = || of_start(io::Error::from_raw_os_error(libc::EBADF));
+    let output = descriptors.next().ok_or_else(missing)?;
+    // Closed by number on the way.
+    let outlets = ManuallyDrop::new(Outlets { output, frames: descriptors.next(), handover: None });
+    let words = Words::of(&job).map_err(|error| (Step::Execute, error))?;
+    match become_program(&job, &words, &outlets, line, true)? {}
 }
 
 /// A copy of init. One that waits for its function shares the working folder with init, which enters the function's
@@ -118,34 +169,48 @@ pub fn take_ids(uid: u32, gid: u32) -> io::Result<()> {
     Ok(())
 }
 
-struct Way<'a> {
-    job: &'a Job,
-    argv: &'a [CString],
-    env: &'a [CString],
-    confined: bool,
-    filter: &'a [libc::sock_filter],
+/// What the program is called with.
+struct Words {
+    argv: Vec<CString>,
+    env: Vec<CString>,
 }
 
-impl Way<'_> {
-    /// Only comes back with the number of the step that failed.
-    fn go(&self, outlets: &Outlets, report: &OwnedFd) -> (u8, io::Error) {
-        let steps: [&dyn Fn() -> io::Result<()>; 6] = [
-            &be_the_first_to_go,
-            &|| arrange_descriptors(outlets, report),
-            &|| if self.confined { become_program() } else { Ok(()) },
-            &|| Ok(rustix::process::chdir(&self.job.cwd)?),
-            &|| if self.confined { landlock::confine() } else { Ok(()) },
-            &|| if self.confined { kernel::install_seccomp(self.filter) } else { Ok(()) },
-        ];
-        for (number, step) in steps.iter().enumerate() {
-            if let Err(error) = step() {
-                return (number as u8, error);
-            }
-        }
-        // The program's own turns are as long as anyone's.
-        let _ = kernel::ask_for_turns(0);
-        (EXECUTE, kernel::exec(self.argv, self.env))
+impl Words {
+    fn of(job: &Job) -> io::Result<Self> {
+        let argv = kernel::c_strings(job.argv.iter().cloned())?;
+        let env = kernel::c_strings(job.env.iter().map(|(key, value)| format!("{key}={value}")))?;
+        Ok(Self { argv, env })
     }
+}
+
+/// The part of the way that is the same for every program.
+fn become_anyone(confined: bool, filter: &[libc::sock_filter]) -> Result<(), Failed> {
+    be_the_first_to_go().map_err(|error| (Step::ExpectTheKiller, error))?;
+    stand_alone().map_err(|error| (Step::GiveUpPrivileges, error))?;
+    if confined {
+        give_up_privileges().map_err(|error| (Step::GiveUpPrivileges, error))?;
+        // It allows what is left of the way: a program may go it too.
+        kernel::install_seccomp(filter).map_err(|error| (Step::FilterCalls, error))?;
+    }
+    Ok(())
+}
+
+/// The rest of it.
+fn become_program(
+    job: &Job,
+    words: &Words,
+    outlets: &Outlets,
+    report: &OwnedFd,
+    confined: bool,
+) -> Result<Infallible, Failed> {
+    arrange_descriptors(outlets, report).map_err(|error| (Step::ArrangeDescriptors, error))?;
+    rustix::process::chdir(&job.cwd).map_err(|error| (Step::EnterFolder, error.into()))?;
+    if confined {
+        landlock::confine().map_err(|error| (Step::ConfineWrites, error))?;
+    }
+    // The program's own turns are as long as anyone's.
+    let _ = kernel::ask_for_turns(0);
+    Err((Step::Execute, kernel::exec(&words.argv, &words.env)))
 }
 
 /// What a program inherits from init, and init can do without. Done ahead of the start, which it would slow down.
@@ -204,7 +269,11 @@ fn arrange_descriptors(outlets: &Outlets, report: &OwnedFd) -> io::Result<()> {
     }
     let kept = report.as_raw_fd() as u32;
     kernel::close_range(first_unused, kept - 1)?;
-    kernel::close_range(kept + 1, u32::MAX)?;
+    kernel::close_range(kept + 1, u32::MAX)
+}
+
+/// Nothing of how init lives.
+fn stand_alone() -> io::Result<()> {
     kernel::unblock_signals();
     rustix::process::umask(Mode::from_raw_mode(0o022));
     rustix::process::setsid()?;
@@ -227,7 +296,7 @@ pub fn drop_bounding_set(kept: CapabilitySet) -> io::Result<()> {
     Ok(())
 }
 
-fn become_program() -> io::Result<()> {
+fn give_up_privileges() -> io::Result<()> {
     take_ids(PROGRAM_UID, PROGRAM_GID)?;
     rustix::thread::clear_ambient_capability_set()?;
     let none = CapabilitySet::empty();

@@ -12,6 +12,7 @@ mod layers;
 mod lifetime;
 mod limits;
 mod network;
+mod preforked;
 mod privileges;
 mod process_level;
 mod processes;

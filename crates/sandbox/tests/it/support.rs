@@ -78,7 +78,14 @@ impl Lab {
         }
     }
 
+    /// As most functions find one: it has waited.
     pub async fn cell(&self, egress: Egress) -> Box<dyn Cell> {
+        let cell = self.new_cell(egress).await;
+        cell.prefork();
+        cell
+    }
+
+    pub async fn new_cell(&self, egress: Egress) -> Box<dyn Cell> {
         self.driver.prepare(Shape { egress }).await.unwrap()
     }
 
