@@ -339,9 +339,16 @@ impl Node {
         let _ = tokio::time::timeout(Duration::from_secs(1), self.listening).await;
         self.logs.flush().await;
         self.traces.flush().await;
-        for worker in self.workers {
+        for worker in &self.workers {
             worker.abort();
         }
+        // One may stand aside of the runtime, with a question to the catalogue: back again, it must find it whole.
+        let gone = async {
+            for worker in self.workers {
+                let _ = worker.await;
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(1), gone).await;
         if let Some(collector) = self.collector {
             // The last spans; a collector that is gone holds nobody up.
             let _ = tokio::time::timeout(
