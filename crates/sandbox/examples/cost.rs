@@ -1,5 +1,5 @@
-//! What a sandbox costs on this host: medians of preparing one, starting a program in it, and removing it; then of
-//! booting an interpreter ahead of need, and of making it a function's.
+//! What a sandbox costs on this host: medians of preparing one, starting a program in it, and removing it; of starting
+//! one in a sandbox that has waited, without and with a process that was made ahead; then of booting an interpreter ahead of need, and of making it a function's.
 //!
 //! Run it as root, or as the user that the node will run as: `cargo run --release --example cost [LEVEL] [ROUNDS]`.
 
@@ -43,6 +43,7 @@ async fn measure(isolation: Isolation, rounds: usize) {
         println!("egress {}", egress.as_str());
         tell(&["prepare", "start", "exit seen", "kill"], &mut samples);
     }
+    measure_ahead(&driver, rounds).await;
     if isolation != Isolation::Process {
         measure_boot(&driver, rounds).await;
     }
@@ -51,6 +52,24 @@ async fn measure(isolation: Isolation, rounds: usize) {
 
 /// Between rounds, so that what was used up is made again, as on a node that isn't busy.
 const PAUSE: Duration = Duration::from_millis(30);
+
+/// In turns, so that both find the same machine.
+async fn measure_ahead(driver: &Driver, rounds: usize) {
+    let mut samples: [Vec<Duration>; 2] = Default::default();
+    for round in 0..2 * rounds {
+        let cell = driver.prepare(Shape { egress: Egress::Services }).await.expect("a cell");
+        if round % 2 == 1 {
+            cell.prefork();
+        }
+        tokio::time::sleep(PAUSE).await;
+        let began = Instant::now();
+        let running = cell.start(small_job()).await.expect("a program");
+        samples[round % 2].push(began.elapsed());
+        running.environment.kill().await;
+    }
+    println!("a sandbox that has waited, egress services");
+    tell(&["start", "preforked"], &mut samples);
+}
 
 /// An interpreter that waits, and says when it does, when it is told, and when it has seen the code.
 const WAIT: &str = "import posix as o
@@ -133,14 +152,17 @@ async fn round(driver: &Driver, egress: Egress, samples: &mut [Vec<Duration>; 4]
     };
     let cell = driver.prepare(Shape { egress }).await.expect("a cell");
     lap(&mut samples[0]);
-    let program =
-        Program { argv: vec!["/usr/bin/true".to_owned()], env: Vec::new(), cwd: PathBuf::from("/") };
-    let mounts = vec![Mount { sources: vec![PathBuf::from("/etc")], target: PathBuf::from("/opt") }];
-    let limits = Limits { memory_mb: 128, cpu_millis: 1_000, tmp_mb: 512 };
-    let running = cell.start(Assignment { limits, mounts, program }).await.expect("a program");
+    let running = cell.start(small_job()).await.expect("a program");
     lap(&mut samples[1]);
     running.environment.exited().await;
     lap(&mut samples[2]);
     running.environment.kill().await;
     lap(&mut samples[3]);
+}
+
+fn small_job() -> Assignment {
+    let program =
+        Program { argv: vec!["/usr/bin/true".to_owned()], env: Vec::new(), cwd: PathBuf::from("/") };
+    let mounts = vec![Mount { sources: vec![PathBuf::from("/etc")], target: PathBuf::from("/opt") }];
+    Assignment { limits: Limits { memory_mb: 128, cpu_millis: 1_000, tmp_mb: 512 }, mounts, program }
 }
