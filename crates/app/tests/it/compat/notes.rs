@@ -238,8 +238,10 @@ pub const API_NOTES: &[(&str, &str)] = &[
          `qualifier`, and `$LATEST`'s `runtime`, `codeSha256` and `revisionId`; they are on their way, on the disk, before the operation \
          answers; where the node is killed, or the caller goes, between the change and that, it is not told of. `Lambda Function Throttled` \
          says the `reason` and comes when a function begins to be throttled; `Lambda Function Throttling Ended` says since when, and \
-         how many calls were, and comes when none has been for a minute. An entry whose `Source` is `lambent` or begins with \
-         `lambent.` is refused as one that begins with `aws.` is.",
+         how many calls were, and comes when none has been for a minute. `Lambda Function Scaled` says how many `environments` a \
+         `version` has, and how many it had (`environmentsBefore`); it is looked for every 10 seconds, the period by which growth \
+         is limited, so that what comes and goes in between is not told; nor is the end of all of them when the node stops. An \
+         entry whose `Source` is `lambent` or begins with `lambent.` is refused as one that begins with `aws.` is.",
     ),
     (
         "events",
