@@ -431,6 +431,23 @@ fn calls_beyond_the_provision_spill_over_and_only_they_count_against_the_account
 }
 
 #[test]
+fn environments_are_counted_by_version_across_revisions_and_from_before_the_first_call() {
+    let mut plan = Plan::new(SETTINGS);
+    let function = |n| key("arn:aws:lambda:us-east-1:000000000000:function:f", n);
+    provision(&mut plan, &PoolKey { version: Version::Published(7), ..function(1) }, 2, at(0));
+    let counted = |plan: &Plan| -> Vec<(Version, u32)> {
+        plan.usage().functions.iter().flat_map(|f| f.environments.clone()).collect()
+    };
+    assert_eq!(counted(&plan), [(Version::Published(7), 2)], "nobody has called it yet");
+    let old = started(&plan.arrived(arrival(1, function(1), None), at(0)));
+    plan.ready(old, at(0));
+    started(&plan.arrived(arrival(2, function(2), None), at(0)));
+    assert_eq!(counted(&plan), [(Version::Latest, 2), (Version::Published(7), 2)]);
+    plan.finished(CallId(1), old, false, at(0));
+    assert_eq!(counted(&plan), [(Version::Latest, 1), (Version::Published(7), 2)]);
+}
+
+#[test]
 fn a_call_that_waited_and_is_served_by_a_provisioned_environment_leaves_the_accounts_pool() {
     let mut plan = Plan::new(SETTINGS);
     let pool = key("f", 1);
