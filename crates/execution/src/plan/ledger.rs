@@ -220,6 +220,13 @@ impl Ledger {
         Some(charge.of)
     }
 
+    /// The function was deleted. What its last calls hold is given back all the same.
+    pub fn remove(&mut self, function_arn: &str) {
+        if self.functions.get(function_arn).is_some_and(|line| line.in_use == 0) {
+            self.functions.remove(function_arn);
+        }
+    }
+
     /// Forgets functions that nobody calls any more.
     pub fn forget(&mut self, now: Timestamp) {
         self.functions.retain(|_, line| line.in_use > 0 || now.since(line.last) < REMEMBERED);

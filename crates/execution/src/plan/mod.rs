@@ -288,6 +288,7 @@ impl Plan {
             .collect();
         if matches!(obsolete, Obsolete::All) {
             self.keep_alive.remove(function_arn);
+            self.ledger.remove(function_arn);
         }
         let mut actions = Vec::new();
         for key in keys {

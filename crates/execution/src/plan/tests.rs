@@ -448,6 +448,18 @@ fn environments_are_counted_by_version_across_revisions_and_from_before_the_firs
 }
 
 #[test]
+fn a_deleted_function_is_no_user_of_the_capacity_once_its_calls_are_over() {
+    let mut plan = Plan::new(SETTINGS);
+    let env = started(&plan.arrived(arrival(1, key("f", 1), None), at(0)));
+    plan.ready(env, at(0));
+    plan.retire("f", Obsolete::All);
+    assert_eq!(plan.usage().functions[0].in_use, 1);
+    plan.finished(CallId(1), env, true, at(1));
+    plan.retire("f", Obsolete::All);
+    assert_eq!(plan.usage().functions, []);
+}
+
+#[test]
 fn a_call_that_waited_and_is_served_by_a_provisioned_environment_leaves_the_accounts_pool() {
     let mut plan = Plan::new(SETTINGS);
     let pool = key("f", 1);
