@@ -7,7 +7,7 @@
 
 use std::os::fd::{AsFd as _, OwnedFd};
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::program::{self, Outlets};
 use crate::kernel::{self, Forked};
@@ -41,8 +41,10 @@ impl Preforked {
         Some(told)
     }
 
-    /// It is of no use here. Collected with whatever else ends.
+    /// It is of no use here. When this returns, no program can see it any more.
     pub fn dismiss(self) {
-        let _ = rustix::process::kill_process(self.pid, Signal::KILL);
+        if rustix::process::kill_process(self.pid, Signal::KILL).is_ok() {
+            let _ = rustix::process::waitpid(Some(self.pid), WaitOptions::empty());
+        }
     }
 }
