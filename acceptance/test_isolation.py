@@ -75,7 +75,11 @@ def make(node, path):
 
     def make(code, **settings):
         made.append(paths.Placed(node, path))
-        return made[-1].create(code, **settings)
+        made[-1].create(code, **settings)
+        if path == paths.PARKED:
+            # A burst was asked for, so one more than that waits, and no scenario calls more than two in a row.
+            paths.stocked(node, 2)
+        return made[-1]
 
     yield make
     for function in made:

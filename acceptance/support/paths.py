@@ -89,6 +89,20 @@ def check(path, began, sent):
         assert waited <= TICK, f"an interpreter of it had waited: it is {waited:.3f} s older than the call"
 
 
+def stocked(node, count):
+    """Waits until so many runtimes wait to be told what they are for. Whether a node is at rest is judged by what it
+    does, and one on a machine that stands still for a moment does nothing."""
+    wait_until(lambda: sum(map(is_waiting, usage.family(node.process.pid))) >= count, 60, f"{count} waiting runtimes")
+
+
+def is_waiting(pid):
+    """Whether it reads the descriptor on which a parked runtime is told of its function."""
+    try:
+        return is_python(pid) and Path(f"/proc/{pid}/syscall").read_text().startswith("0 0x4 ")
+    except OSError:
+        return False
+
+
 def fill(node, count=5):
     """Has the node keep some cells: as many waits next time as a burst took, and tests call a few functions in a row."""
     function = Function(node, fresh_name("burst")).create("import time\ndef handler(e, c):\n    time.sleep(0.3)\n")

@@ -10,7 +10,7 @@
 mod tests;
 mod zygotes;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -101,7 +101,7 @@ impl Item {
 }
 
 struct Shelf {
-    items: Vec<Item>,
+    items: VecDeque<Item>,
     /// Being made.
     making: usize,
     demand: Demand,
@@ -185,7 +185,7 @@ impl Cells {
         let mut given_back = Vec::new();
         for shelf in shelves.values_mut() {
             shelf.rests_until = shelf.rests_until.max(Some(until));
-            given_back.append(&mut shelf.items);
+            given_back.extend(shelf.items.drain(..));
         }
         drop(shelves);
         !given_back.is_empty()
@@ -248,7 +248,8 @@ impl Cells {
         shelf.demand.asked(now);
         let mut ended = Vec::new();
         let found = loop {
-            match shelf.items.pop() {
+            // The one that waited longest: the newest may still be booting.
+            match shelf.items.pop_front() {
                 Some(item) if !item.is_alive() => ended.push(item),
                 other => break other,
             }
@@ -265,7 +266,9 @@ impl Cells {
         let mut shelves = self.lock();
         let mut ended = Vec::new();
         for shelf in shelves.values_mut() {
-            ended.extend(shelf.items.extract_if(.., |item| !item.is_alive()));
+            let (alive, gone): (VecDeque<_>, Vec<_>) = shelf.items.drain(..).partition(Item::is_alive);
+            shelf.items = alive;
+            ended.extend(gone);
         }
         shelves.retain(|_, shelf| {
             shelf.demand.target(now, WAITING_MAX) > 0 || shelf.making > 0 || !shelf.items.is_empty()
@@ -282,7 +285,7 @@ impl Cells {
     }
 
     fn give_up(&self, kind: Kind) {
-        let given_up = self.lock().get_mut(&kind).and_then(|shelf| shelf.items.pop());
+        let given_up = self.lock().get_mut(&kind).and_then(|shelf| shelf.items.pop_back());
         // Not under the lock: removing a sandbox tells others.
         drop(given_up);
     }
@@ -315,7 +318,7 @@ impl Cells {
                     shelf.weigh(cost);
                 }
                 (shelf.failures, shelf.rests_until) = (0, None);
-                shelf.items.push(item);
+                shelf.items.push_back(item);
             }
             Err(error) => {
                 // Calls make their own cells, and report what is wrong with them.
@@ -363,7 +366,7 @@ impl Shelf {
 fn shelf(shelves: &mut HashMap<Kind, Shelf>, kind: Kind, now: Timestamp) -> &mut Shelf {
     let cost = if kind.booted.is_some() { BOOTED_COST } else { BARE_COST };
     shelves.entry(kind).or_insert_with(|| Shelf {
-        items: Vec::new(),
+        items: VecDeque::new(),
         making: 0,
         demand: Demand::new(now),
         cost,
