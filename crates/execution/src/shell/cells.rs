@@ -266,9 +266,9 @@ impl Cells {
         let mut shelves = self.lock();
         let mut ended = Vec::new();
         for shelf in shelves.values_mut() {
-            let (alive, gone): (VecDeque<_>, Vec<_>) = shelf.items.drain(..).partition(Item::is_alive);
+            let (alive, gone) = std::mem::take(&mut shelf.items).into_iter().partition(Item::is_alive);
             shelf.items = alive;
-            ended.extend(gone);
+            ended.extend::<VecDeque<_>>(gone);
         }
         shelves.retain(|_, shelf| {
             shelf.demand.target(now, WAITING_MAX) > 0 || shelf.making > 0 || !shelf.items.is_empty()
