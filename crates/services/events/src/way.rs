@@ -65,13 +65,9 @@ impl Events {
         failure: &Failure,
         out: &mut Outgoing,
     ) {
-        let hop = self.hop(&bus.account, &bus.region, HopKind::GiveUp, rule_arn, &event.id);
-        out.hops.push(Hop {
-            outcome: HopOutcome::Refused,
-            target: Some(target_arn.to_owned()),
-            note: Some(failure.message.clone()),
-            ..hop.traced(event.trace_header.as_deref())
-        });
+        let owner = (&bus.account, &bus.region);
+        let hop = self.refused(owner, (rule_arn, target_arn), &event.id, failure);
+        out.hops.push(hop.traced(event.trace_header.as_deref()));
     }
 
     /// A schedule fires for a moment.
@@ -107,19 +103,28 @@ impl Events {
     /// A fire's target never gets it.
     pub(crate) fn tell_fire_given_up(
         &self,
-        (account, region): (&AccountId, &Region),
-        (source_arn, target_arn): (&str, &str),
+        owner: (&AccountId, &Region),
+        ends: (&str, &str),
         id: &str,
         failure: &Failure,
         out: &mut Outgoing,
     ) {
-        let hop = self.hop(account, region, HopKind::GiveUp, source_arn, id);
-        out.hops.push(Hop {
+        out.hops.push(self.refused(owner, ends, id, failure));
+    }
+
+    fn refused(
+        &self,
+        (account, region): (&AccountId, &Region),
+        (source_arn, target_arn): (&str, &str),
+        id: &str,
+        failure: &Failure,
+    ) -> Hop {
+        Hop {
             outcome: HopOutcome::Refused,
             target: Some(target_arn.to_owned()),
             note: Some(failure.message.clone()),
-            ..hop
-        });
+            ..self.hop(account, region, HopKind::GiveUp, source_arn, id)
+        }
     }
 
     /// A target has a parcel, as a message of this name.

@@ -2,11 +2,11 @@
 
 use crate::otlp::Counts;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
-use lambent_core::ids::{AccountId, Region};
-use lambent_core::ports::{CapacityUse, ColdReason, MappingSample, ThrottleReason};
+use lambent_core::ids::{AccountId, Region, Version};
+use lambent_core::ports::{CapacityUse, ColdReason, FunctionUse, MappingSample, ThrottleReason};
 
 use super::{Counted, EventSums, STAGES, START_SECONDS, Sums};
 
@@ -52,7 +52,7 @@ impl Page {
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
-    fn value(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
+    fn value(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
         let _ = write!(self.0, "{name}{{");
         for (at, (label, text)) in labels.iter().enumerate() {
             let comma = if at == 0 { "" } else { "," };
@@ -297,19 +297,23 @@ impl Page {
         }
     }
 
+    fn of_used_version(&mut self, name: &str, function: &FunctionUse, version: Version, value: impl Display) {
+        let version = version.to_string();
+        let labels = [
+            ("account", function.account.as_str()),
+            ("region", function.region.as_str()),
+            ("function", function.name.as_str()),
+            ("version", version.as_str()),
+        ];
+        self.value(name, &labels, value);
+    }
+
     fn environments(&mut self, capacity: &CapacityUse) {
         let name = "lambent_environments";
         self.head(name, "gauge", "Environments of a version, busy or not, those on their way among them.");
         for function in &capacity.functions {
             for (version, count) in &function.environments {
-                let version = version.to_string();
-                let labels = [
-                    ("account", function.account.as_str()),
-                    ("region", function.region.as_str()),
-                    ("function", function.name.as_str()),
-                    ("version", version.as_str()),
-                ];
-                self.value(name, &labels, count);
+                self.of_used_version(name, function, *version, count);
             }
         }
     }
@@ -332,14 +336,7 @@ impl Page {
             self.head(name, "gauge", help);
             for function in &capacity.functions {
                 for (version, _, ready, busy) in &function.provisioned {
-                    let version = version.to_string();
-                    let labels = [
-                        ("account", function.account.as_str()),
-                        ("region", function.region.as_str()),
-                        ("function", function.name.as_str()),
-                        ("version", version.as_str()),
-                    ];
-                    self.value(name, &labels, read(*ready, *busy));
+                    self.of_used_version(name, function, *version, read(*ready, *busy));
                 }
             }
         }
